@@ -66,6 +66,13 @@ def test_hostile_keys_stay_apart() -> None:
     assert all(NAME.fullmatch(name) for name in params)
 
 
+def test_many_hostile_keys_cost_no_more_than_others() -> None:
+    """Thousands of keys that trackers do not take have names of their own, in a time that grows with their number."""
+    keys = [chr(0x4E00 + each) for each in range(20_000)]
+    params = facts_of(replace_manifest(digits(), recipe={key: key for key in keys})).params
+    assert {value for name, value in params.items() if not name.startswith("estimator")} == set(keys)
+
+
 def test_export_json_prints_and_writes(tmp_path: Path, published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`export json` gives one JSON document, printed or written; what is MLflow's alone is refused with it."""
     artifact = str(published / "artifact")

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from artifact_pipeline.prediction.run import PredictionRequest, predict
 from artifact_pipeline.reports.markdown import escape, manifest_page, predictions_page
 from artifact_pipeline.reports.markdown import table as table_of
+from artifact_pipeline.reports.page.parts import Page, Section
+from artifact_pipeline.reports.page.render import markdown
 from artifact_pipeline.reports.tables import clean
 from tools import require_tool
 
@@ -93,6 +95,14 @@ def test_escaped_text_is_code_or_plain_words(text: str) -> None:
     escaped = escape(text)
     assert "\n" not in escaped
     assert PLAIN.fullmatch(re.sub("`[^`]*`", "", escaped).replace("|", "<"))
+
+
+@pytest.mark.parametrize("words", ["good ", "good-", "g", "ab-", "1,"])
+def test_a_long_text_is_shown_at_once(words: str) -> None:
+    """A text of many words with one mark is shown as code, in a time that grows with its length alone."""
+    text = words * 20_000 + "!"
+    assert escape(text) == f"`{text}`"
+    assert f"`and {text}`" in markdown(Page("digits", "passed", (Section("x", "X", (f"and {text}",)),)))
 
 
 @settings(max_examples=50)

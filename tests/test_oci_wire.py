@@ -24,6 +24,7 @@ from artifact_pipeline.registry import repeating, repository
 from artifact_pipeline.registry.addresses import is_permitted
 from artifact_pipeline.registry.reference import ImageReference
 from artifact_pipeline.registry.repository import Repository
+from artifact_pipeline.registry.tokens import Challenge
 from artifact_pipeline.training.publication import publish
 from artifact_pipeline.verification import verify
 from registries import Lost, Relay, Request, Response, docker_registry, forward, relay, tunnel
@@ -175,6 +176,12 @@ def test_a_realm_that_is_no_address_over_https_is_refused(run: Run, realm: str, 
     with relay(lambda _: Response(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})) as front:
         log_in(tmp_path, front.address)
         assert run("pull", f"oci://{front.address}/tests/x:v1", "-o", "pulled")[0] == 8
+
+
+def test_an_endless_challenge_is_read_at_once() -> None:
+    """Letters that never become a parameter are passed over, in a time that grows with their number alone."""
+    assert Challenge.parse(f"Bearer {'a' * 1_000_000}") == Challenge("bearer")
+    assert Challenge.parse('Bearer realm="r",service=s') == Challenge("bearer", "r", "s")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_variables_of_mlflow_that_would_weaken_or_break_a_request_are_refused() 
     for token in (f"{SECRET}€", f"{SECRET}\r\nX: y"):
         with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN") as caught:
             export(DIGITS, "http://127.0.0.1:1", {"MLFLOW_TRACKING_TOKEN": token})
-    assert SECRET not in str(caught.value)
+        assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.credentials import RegistryLogin
 
 _CLIENT = "artifact-pipeline"
-_PARAMETER = re.compile(r"([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
+_PARAMETER = re.compile(r"\b([A-Za-z_]+)\s*=\s*(?:\"([^\"]*)\"|([^\s,\"]+))")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,65536}")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from artifact_pipeline.artifact.manifest import Manifest, Verified
-    from artifact_pipeline.reports.statements import Figure
+    from artifact_pipeline.reports.statements import StatedFigure
     from artifact_pipeline.reports.yaml_text import Value
 
 TASK = "tabular-classification"
@@ -101,7 +101,7 @@ def _licence(name: str | None) -> dict[str, str]:
     return {"license": short} if short in _HUB_LICENCES.split() else {"license": "other", "license_name": name.lower()}
 
 
-def _figure_name(figure: Figure) -> str:
+def _figure_name(figure: StatedFigure) -> str:
     interval = "" if figure.low is None else f", 95 % interval {figure.low:.4f} to {figure.high:.4f}"
     return f"{figure.name} on held-out rows{interval}"
 

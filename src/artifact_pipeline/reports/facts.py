@@ -6,6 +6,7 @@ The names of figures begin with their rows, as in `held_out/accuracy`, and hold 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from artifact_pipeline.artifact.about import AboutRecord
@@ -79,10 +80,12 @@ def facts_of(verified: Verified) -> Facts:
 def _params(manifest: Manifest) -> dict[str, str]:
     made = {"estimator": manifest.model.estimator, **dotted({"estimator": dict(manifest.model.parameters)})}
     found: dict[str, str] = {}
+    numbers: Counter[str] = Counter()
     for key, value in (recipe_of(manifest) | made).items():
-        name = _BAD.sub("_", key).strip(" .") or "_"
-        while name in found:  # two keys that differ only in letters that are not allowed
-            name += "_"
+        name = plain = _BAD.sub("_", key).strip(" .") or "_"
+        while name in found:  # another key that differs only in letters that are not allowed
+            numbers[plain] += 1
+            name = f"{plain}_{numbers[plain] if numbers[plain] > 1 else ''}"
         found[name] = text_of(value)
     return found
 

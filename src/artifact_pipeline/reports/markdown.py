@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 _MAX_CLASSES = 40
 """A confusion matrix of more classes is left out: it would be too wide to read."""
 _VERDICTS = {True: "passed", False: "failed"}
-# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal.
-_WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[0-9A-Za-z]{1,6})"
-_PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
+# GitHub links what may be a commit: seven letters and digits or more, all of them hexadecimal. A word can match in one
+# way alone: with several, a text of many words that does not match would take exponential time.
+_PLAIN_WORD = re.compile("(?=[A-Fa-f]*[G-Zg-z])[A-Za-z]+|[0-9A-Za-z]{1,6}")
 # The letters that end a code span, or a cell with one in it: character references between two spans.
 _ENDS = re.compile("([`|])")
 # Prose: words of any script, joined by single marks, with what stands around a word in a sentence.
@@ -56,7 +56,7 @@ def escape(text: object) -> str:
     in the text that such references have become.
     """
     shown = clean(str(text))
-    if _PLAIN.fullmatch(shown):
+    if all(map(_PLAIN_WORD.fullmatch, shown.split(" "))):
         return shown
     return "".join(f"&#{ord(part)};" if part in {"`", "|"} else _code(part) for part in _ENDS.split(shown) if part)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.artifact.manifest import Manifest
 
 
-class Figure(NamedTuple):
+class StatedFigure(NamedTuple):
     """One figure of a manifest.
 
     Attributes:
@@ -37,17 +37,17 @@ class Figure(NamedTuple):
     label: int | str | None = None
 
 
-def figures_of(manifest: Manifest) -> Iterator[Figure]:
+def figures_of(manifest: Manifest) -> Iterator[StatedFigure]:
     """Yield all figures of a manifest, those of all classes before those of each one."""
     if isinstance(manifest, Manifest1):
         yield from _of_format_1(manifest)
         return
     for each in manifest.metrics.figures:
         low, high = (None if end is UNSET else end for end in (each.low, each.high))
-        yield Figure(each.rows, each.name, each.value, low, high, None if each.label is UNSET else each.label)
+        yield StatedFigure(each.rows, each.name, each.value, low, high, None if each.label is UNSET else each.label)
 
 
-def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[Figure]:
+def held_out_figures(manifest: Manifest, *, by_class: bool = False) -> list[StatedFigure]:
     """Return the figures of the held-out rows, of all classes together, or of each one."""
     found = (each for each in figures_of(manifest) if each.rows == "held_out")
     return [each for each in found if (each.label is not None) == by_class]
@@ -58,18 +58,18 @@ def verdict_of(manifest: Manifest) -> str:
     return manifest.gate.verdict if manifest.gate else "missing"
 
 
-def _of_format_1(manifest: Manifest1) -> Iterator[Figure]:
+def _of_format_1(manifest: Manifest1) -> Iterator[StatedFigure]:
     metrics, held_out = manifest.metrics, manifest.metrics.held_out
     for rows, figures in (("training", metrics.training), ("all", metrics.all)):
         for name in ("accuracy", "f1_weighted", "f1_macro", "log_loss"):
-            yield Figure(rows, name, getattr(figures, name))
+            yield StatedFigure(rows, name, getattr(figures, name))
     for name, each in (("accuracy", held_out.accuracy), ("f1_weighted", held_out.f1_weighted)):
-        yield Figure("held_out", name, each.value, each.low, each.high)
+        yield StatedFigure("held_out", name, each.value, each.low, each.high)
     for name in ("f1_macro", "log_loss"):
-        yield Figure("held_out", name, getattr(held_out, name))
+        yield StatedFigure("held_out", name, getattr(held_out, name))
     for name in ("precision", "recall", "f1"):
         for of_class in held_out.classes:
-            yield Figure("held_out", name, getattr(of_class, name), label=of_class.label)
+            yield StatedFigure("held_out", name, getattr(of_class, name), label=of_class.label)
 
 
 def reproduce_command(manifest: Manifest, *, table: str) -> str | None:

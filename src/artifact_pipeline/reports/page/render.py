@@ -43,7 +43,7 @@ def _printable(value: Any) -> Any:
     return clean(value) if type(value) is str else value
 
 
-_WORD = "(?:[A-Za-z]*[G-Zg-z][A-Za-z]*|[A-Za-z]{1,6}|[+-]?[0-9][0-9,]*(?:[.][0-9]+)?)"
+_WORD = "(?:(?=[A-Fa-f]*[G-Zg-z])[A-Za-z]+|[A-Fa-f]{1,6}(?![A-Za-z])|[+-]?[0-9][0-9,]*(?:[.][0-9]+)?)"
 _FIRST = re.compile(f"{_WORD}(?:-{_WORD})*[,;%]?")
 _TOKEN = re.compile(f"[(]?{_WORD}(?:-{_WORD})*[)]?[.,:;%]?|%:|[%=≥≤→·-]")
 """A word or a figure with the marks beside it, of which no renderer makes a link, a list or anything else."""
