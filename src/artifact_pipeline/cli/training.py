@@ -179,7 +179,7 @@ def _say_written(output: Output, training: Training, request: TrainingRequest) -
         renamed = next((each for each in training.look.changes if each.part == "recipe.name" and each.old), None)
         if renamed is not None:
             own = shlex.quote(f"{shown(request.artifact)}-{training.manifest.name}")
-            output.talk(
+            output.log(
                 f"warning: {shown(request.artifact)} led to another model, {renamed.old}, before this training; "
                 f"--artifact {own} gives this one a pointer of its own"
             )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field
 
 from artifact_pipeline.config.sections import STRICT, MustBe, OptionalInRecipe
+from artifact_pipeline.config.space import draw
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SearchMetric = Literal["accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "log_loss", "brier", "roc_auc"]
 QUICK: dict[str, Any] = {
@@ -99,3 +103,8 @@ class Search(BaseModel):
         MustBe("an array of at least one object with estimator, or null", each="an object with estimator"),
         OptionalInRecipe(),
     ] = None
+
+    def draw(self, random: np.random.Generator) -> dict[str, Any]:
+        """Return a model that is drawn from the space, as the config's sections `model` and perhaps `preprocess`."""
+        assert self.space is not None
+        return draw(self.space, random)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from artifact_pipeline.rows.inference import Refused
     from artifact_pipeline.rows.survey import Survey, SurveyedColumn
     from artifact_pipeline.training.targets import Target
 
@@ -48,7 +47,7 @@ _SHOWN = 5
 def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> str | None:
     """Return why a column should not be learned from; None where it should."""
     if column.fault is not None:
-        return _fault_reason(column.fault)
+        return _fault_reason(column.fault.rule, column.fault.message)
     if column.row_number is not None:
         last = column.row_number + survey.rows - 1
         return f"it counts the rows, {column.row_number} to {last:,}"
@@ -62,10 +61,10 @@ def reason_to_drop(column: SurveyedColumn, survey: Survey, target: Target) -> st
     return "it is a copy of the target: each of its values has one class" if _is_copy(column, target) else None
 
 
-def _fault_reason(fault: Refused) -> str:
-    if fault.rule == "no-values":
+def _fault_reason(rule: str, message: str) -> str:
+    if rule == "no-values":
         return "it has no value"
-    return _FAULT_PREFIXES.get(fault.rule, "") + fault.message
+    return _FAULT_PREFIXES.get(rule, "") + message
 
 
 _FAULT_PREFIXES = {"free-text": "free text or an id: ", "date": "a date: "}

@@ -126,9 +126,7 @@ def sections(config: Config, number: int) -> dict[str, Any]:
         return {"model": config.model.model_dump()}
     import numpy as np
 
-    from artifact_pipeline.config.space import draw
-
-    return draw(config.search.space, np.random.default_rng([config.search.seed, number]))
+    return config.search.draw(np.random.default_rng([config.search.seed, number]))
 
 
 def _unscored(why: str) -> DataRejected:
