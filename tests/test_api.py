@@ -400,6 +400,32 @@ def test_a_champion_that_is_the_same_model_stays(words: Path, tmp_path: Path) ->
     assert [run.digest for run in api.runs(tmp_path / "artifact")] == [first.digest]
 
 
+def test_options_of_the_verb_are_taken_by_name(words: Path, tmp_path: Path) -> None:
+    """`train` takes options by name: a search stops after its minutes, and no digest depends on the jobs."""
+    config = {"dataset": {"path": str(words / "rows.parquet"), "target": "label"}}
+    first = api.train({**config, **CONFIG}, artifact=tmp_path / "one", jobs=1)
+    assert api.train({**config, **CONFIG}, artifact=tmp_path / "two", jobs=2).digest == first.digest
+    search = {
+        "trials": 50,
+        "folds": 2,
+        "space": [{"estimator": "GaussianNB", "var_smoothing": {"uniform": [0.0, 1.0]}}],
+    }
+    stopped = api.train({**config, "search": search}, artifact=tmp_path / "searched", minutes=0)
+    assert stopped.searched is not None
+    assert len(stopped.searched.results.trials) < 50
+    champion, other = tmp_path / "one", f"sha256:{0:064}"
+    with pytest.raises(ArtifactRejected, match=f"expected {other}"):
+        api.train({**config, **CONFIG}, artifact=tmp_path / "x", champion=champion, champion_expect=other)
+
+
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"minutes": -1.0}, {"minutes": float("nan")}])
+def test_a_bound_that_is_none_is_refused(words: Path, tmp_path: Path, options: Any) -> None:
+    """`train` refuses numbers that the verb's options refuse."""
+    config = {"dataset": {"path": str(words / "rows.parquet"), "target": "label"}, "search": "quick"}
+    with pytest.raises(ConfigError, match="must be at least"):
+        api.train(config, artifact=tmp_path / "artifact", **options)
+
+
 @pytest.mark.parametrize("config", [{**CONFIG, "C": -1.0}, {"solver": "lbfgs"}])
 def test_a_wrong_config_is_refused(tmp_path: Path, config: dict[str, object]) -> None:
     """A mapping that breaks a rule is refused before anything is written."""

@@ -15,6 +15,7 @@ from artifact_pipeline.artifact import ARTIFACT
 from artifact_pipeline.extras import naming_extras
 from artifact_pipeline.prediction.model import Model
 from artifact_pipeline.registry import remote
+from artifact_pipeline.runtime import pin_numerics
 from artifact_pipeline.storage import places as storage
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from artifact_pipeline.prediction.run import PredictionOptions
     from artifact_pipeline.training import trained_from
     from artifact_pipeline.training.reproduction import Reproduction
-    from artifact_pipeline.training.request import Training
+    from artifact_pipeline.training.request import Training, TrainingOptions
     from artifact_pipeline.training.signing import Signing
     from artifact_pipeline.trust.policy import Trust
 
@@ -46,6 +47,7 @@ def train(
     champion: Place | None = None,
     force: bool = False,
     progress: Callable[[str], None] | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> Training:
     """Train from a config, measure, judge and publish; nothing is trained where nothing has changed.
 
@@ -59,6 +61,7 @@ def train(
         champion: the artifact that the model must not be worse than, here or in a registry; None: as the config says.
         force: train although nothing has changed.
         progress: is called with each step, in a few words.
+        **options: `jobs`, and for a search `minutes` and `scheduler`; `champion_expect`, the champion's digest.
 
     Raises:
         ConfigError: the config breaks a rule; `problems` names each one.
@@ -72,14 +75,13 @@ def train(
         >>> training.outcome, training.manifest.metrics.held_out.accuracy.value
         ('passed', 0.975)
     """
-    from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training.request import SILENT, Observer, TrainingRequest
     from artifact_pipeline.training.run import run
 
     pin_numerics()
     source = Path(config) if isinstance(config, str | PathLike) else config
     rival = None if champion is None else storage.artifact_place(champion)
-    request = TrainingRequest(source, Path(artifact), _path(export), champion=rival, force=force)
+    request = TrainingRequest(source, Path(artifact), _path(export), champion=rival, force=force, **options)
     return run(request, SILENT if progress is None else Observer(progress=lambda: nullcontext(progress)))
 
 
@@ -213,7 +215,6 @@ def reproduce(
         >>> reproduce("artifact").reaches("predictions")
         True
     """
-    from artifact_pipeline.runtime import pin_numerics
     from artifact_pipeline.training import reproduction
 
     pin_numerics()

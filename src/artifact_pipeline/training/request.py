@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +57,18 @@ class TrainingRequest:
     minutes: float | None = None
     scheduler: str | None = None
     outputs: tuple[Place, ...] = ()
+
+
+class TrainingOptions(TypedDict, total=False):
+    """What `artifact_pipeline.train` takes by name; `TrainingRequest` describes each.
+
+    `scheduler` needs the extra `scale`.
+    """
+
+    champion_expect: str | None
+    jobs: int
+    minutes: float | None
+    scheduler: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,10 @@ def _checked_config(request: TrainingRequest, origin: TrainingOrigin) -> Config:
     for option, value in (("--minutes", request.minutes), ("--scheduler", request.scheduler)):
         if value is not None and config.search is None:
             raise ConfigError(f"{option}: the config has no search", hint="leave it away, or set search")
+    if request.jobs < 1:
+        raise ConfigError(f"jobs: must be at least 1, got {request.jobs}", hint="1 does one thing at a time")
+    if request.minutes is not None and not request.minutes >= 0:
+        raise ConfigError(f"minutes: must be at least 0, got {request.minutes}", hint="None lets the search end")
     check_places(request.artifact, request.export, inputs=_inputs(request, config, origin), outputs=request.outputs)
     return config
 
