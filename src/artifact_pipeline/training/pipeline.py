@@ -61,21 +61,19 @@ def unfitted(config: Config, columns: Sequence[Column], labels: Sequence[int | s
     transformers: list[tuple[str, Any, list[str]]] = []
     if numbers:
         made = [(f"{position}_{each.step}", _number_step(each)) for position, each in enumerate(_steps(steps))]
-        transformers.append(
-            ("number", Pipeline(made) if made else FunctionTransformer(np.asarray), [each.name for each in numbers])
-        )
+        transformers.append(("number", Pipeline(made) if made else FunctionTransformer(np.asarray), _names_of(numbers)))
     if categories:
         levels = [list(column.levels) for column in categories]
         made = [(f"{position}_{each}", _category_step(each, levels)) for position, each in enumerate(steps.category)]
-        transformers.append(("category", Pipeline(made), [each.name for each in categories]))
+        transformers.append(("category", Pipeline(made), _names_of(categories)))
     return Pipeline([("columns", ColumnTransformer(transformers)), ("classifier", classifier)])
 
 
 def _names_of(columns: Sequence[Column]) -> list[str]:
-    """The names of columns as objects that no reader of names decides on.
+    """Return the names of columns, each as the object that Python decodes from its bytes.
 
-    A pickle holds an object once however often it stands in a model. Python decodes each name of one letter to the one
-    object that it has for the letter, as Arrow does for `feature_names_in_`; msgspec makes another one.
+    A pickle holds an object once, however often it stands in a model. Python has one object for each single letter, and
+    Arrow takes it for `feature_names_in_`; msgspec makes another one, so the pickle would depend on the reader.
     """
     return [each.name.encode().decode() for each in columns]
 
