@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artifact_pipeline.artifact.pointer import SIGNATURE, beside, resolve
+from artifact_pipeline.artifact.pointer import SIGNATURE, resolve
 from artifact_pipeline.artifact.provenance import SUFFIX
 from artifact_pipeline.errors import ArtifactRejected, PipelineError, StorageError
 from artifact_pipeline.registry import remote
@@ -143,7 +143,7 @@ def _watch(follow: Target) -> Callable[[], tuple[Target | None, _Stamps]]:
             folder = resolve(follow)
         except ArtifactRejected:
             return None, ()
-        return folder, tuple(_stamp(beside(folder, suffix)) for suffix in _SIGNED)
+        return folder, tuple(_stamp(folder.with_name(folder.name + suffix)) for suffix in _SIGNED)
 
     return look
 
