@@ -349,7 +349,7 @@ def test_a_run_that_could_not_be_filled_is_marked_as_failed(server: str) -> None
     """Where filling a run fails and the server lives, the run says that it failed, and the next export completes it."""
     name = "marked"
 
-    def refused(*_: object) -> list[str]:
+    def refused(*_: object, **__: object) -> list[str]:
         raise StorageError("the disk is full")
 
     with pytest.MonkeyPatch.context() as patch:

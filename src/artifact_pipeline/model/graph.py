@@ -179,7 +179,8 @@ class Graph:
     def constant(self, name: str, value: Constant) -> str:
         """A tensor that does not depend on the model; the same name is the same tensor everywhere."""
         tensor = _tensor(value.dtype, value.dims, value.data, name)
-        assert self._initializers.setdefault(name, tensor) == tensor
+        stored = self._initializers.setdefault(name, tensor)
+        assert stored == tensor
         return name
 
     def double(self, value: float) -> str:
