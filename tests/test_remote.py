@@ -148,6 +148,7 @@ def test_python_reads_from_a_registry(registry: str) -> None:
         ap.reproduce(nothing)
 
 
+@pytest.mark.slow
 def test_a_champion_may_be_in_a_registry(registry: str, candidate: Candidate, run: Run, tmp_path: Path) -> None:
     """A config names its champion in a registry, whose looks are counted on; the same model is published once."""
     publish(candidate, artifact=tmp_path / "artifact", export=None)
@@ -386,7 +387,8 @@ def serves(server: Server, artifact: Path) -> bool:
     return server.ask("GET", "/v2/health/live")[1]["artifact-digest"] == verify(artifact).digest
 
 
-@pytest.mark.parametrize("workers", ["1", slow("2")])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_tag_is_followed(registry: str, workers: str, tmp_path: Path) -> None:
     """With --follow a tag that moves is served soon; what is refused, and an outage, leave the old one serving."""
     down = threading.Event()
