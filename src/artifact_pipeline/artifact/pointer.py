@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STORE = "artifacts"
 SIGNATURE = ".sig"
 """How the name of a signature ends."""
+BESIDE = (provenance.SUFFIX, SIGNATURE, provenance.SUFFIX + SIGNATURE)
+"""The ends of the names of provenance and signatures beside an artifact's folder."""
 _DATA = "..data"
 HINT_TRAIN = "run artifact-pipeline train first"
 HEX = re.compile(r"[0-9a-f]{64}")

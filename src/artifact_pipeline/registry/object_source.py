@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from artifact_pipeline.artifact.manifest import parse_manifest
 from artifact_pipeline.artifact.parts import MAX_MANIFEST_BYTES, NAME
-from artifact_pipeline.artifact.pointer import MAX_POINTER_BYTES, SIGNATURE, target_in
-from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
+from artifact_pipeline.artifact.pointer import BESIDE, MAX_POINTER_BYTES, target_in
 from artifact_pipeline.canonical import PREFIX, digest
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, DataRejected, Problem, StorageError
 from artifact_pipeline.registry.received import Received, rejected
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from artifact_pipeline.registry.reference import StoreReference
     from artifact_pipeline.registry.referrers import Attached
     from artifact_pipeline.registry.request import RegistryRequest
-
-BESIDE = (PROVENANCE, PROVENANCE + SIGNATURE, SIGNATURE)
-"""The ends of the names of signatures and provenance beside an artifact's folder."""
 
 
 class StoredObject(NamedTuple):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.artifact.pointer import MAX_POINTER_BYTES, STORE, target_in
+from artifact_pipeline.artifact.pointer import BESIDE, MAX_POINTER_BYTES, STORE, target_in
 from artifact_pipeline.canonical import PREFIX
 from artifact_pipeline.errors import ArtifactRejected, ConfigError, Problem, StorageError
-from artifact_pipeline.registry.object_source import BESIDE, read_object, reading, refuse_registry_options
+from artifact_pipeline.registry.object_source import read_object, reading, refuse_registry_options
 from artifact_pipeline.registry.referrers import as_attached, choose_beside
 from artifact_pipeline.registry.repeating import TRIES, pause
 from artifact_pipeline.registry.request import counted

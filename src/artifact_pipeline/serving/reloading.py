@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from artifact_pipeline.artifact.pointer import SIGNATURE, resolve
-from artifact_pipeline.artifact.provenance import SUFFIX
+from artifact_pipeline.artifact.pointer import BESIDE, resolve
 from artifact_pipeline.errors import ArtifactRejected, PipelineError, StorageError
 from artifact_pipeline.registry import remote
 from artifact_pipeline.serving.model import open_model
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
     """Where a pointer or a tag leads: a folder, or a place in a registry by its digest."""
 
     _Stamps = tuple[tuple[int, int] | None, ...]
-    """Of each file of `_SIGNED` its number and time; None where there is none."""
+    """Of each file of `BESIDE` its number and time; None where there is none."""
 
-_SIGNED = (SIGNATURE, SUFFIX, SUFFIX + SIGNATURE)
-"""What `sign` writes beside an artifact, and what it signs there."""
 _Result = TypeVar("_Result")
 
 
@@ -143,7 +140,7 @@ def _watch(follow: Target) -> Callable[[], tuple[Target | None, _Stamps]]:
             folder = resolve(follow)
         except ArtifactRejected:
             return None, ()
-        return folder, tuple(_stamp(folder.with_name(folder.name + suffix)) for suffix in _SIGNED)
+        return folder, tuple(_stamp(folder.with_name(folder.name + suffix)) for suffix in BESIDE)
 
     return look
 

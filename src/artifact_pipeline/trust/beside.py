@@ -14,7 +14,7 @@ from msgspec import Meta, convert, json
 
 from artifact_pipeline.artifact import pointer
 from artifact_pipeline.artifact.parts import NAME
-from artifact_pipeline.artifact.pointer import SIGNATURE, is_stored
+from artifact_pipeline.artifact.pointer import BESIDE, SIGNATURE, is_stored
 from artifact_pipeline.artifact.provenance import SUFFIX as PROVENANCE
 from artifact_pipeline.artifact.provenance import InToto
 from artifact_pipeline.errors import ArtifactRejected, Problem
@@ -103,7 +103,7 @@ def files_beside(artifact: Verified) -> dict[str, bytes]:
 
 def _places(artifact: Verified) -> Iterator[tuple[str, Path]]:
     """The files that exist beside an artifact's folder, each with the end of its name."""
-    for suffix in (PROVENANCE, SIGNATURE, PROVENANCE + SIGNATURE):
+    for suffix in BESIDE:
         place = pointer.beside(artifact.folder, suffix)
         if os.path.lexists(place):
             yield suffix, place
