@@ -86,7 +86,7 @@ def _run(
             status = output.error(not_installed(error))
         except BrokenPipeError as error:  # click prints the help by itself; `| head -1` has seen enough of it
             status = output.discard_stdout(error)
-        except OSError as error:  # of standard output: whoever writes to a file says which
+        except OSError as error:  # of standard output: an error about a file names it
             if error.filename is not None or error.errno not in _FULL:
                 raise
             status = output.discard_stdout(error)

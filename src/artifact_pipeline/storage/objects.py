@@ -118,12 +118,19 @@ class _ObjectFile(io.RawIOBase):
         self._store, self._path = _store(url)
 
     def readable(self) -> bool:
+        """Return True: an object is there to be read."""
         return True
 
     def seekable(self) -> bool:
+        """Return True: a store reads any range of an object."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the object goes; return how many bytes were read, 0 at its end.
+
+        Raises:
+            DataRejected: the object cannot be read.
+        """
         import obstore
 
         end = min(self._at + len(buffer), self._size)
@@ -136,6 +143,11 @@ class _ObjectFile(io.RawIOBase):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `offset` bytes from where `whence` says; return the position from the beginning.
+
+        Raises:
+            OSError: it lies before the beginning.
+        """
         place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         if place < 0:
             raise OSError(errno.EINVAL, "before the beginning")
@@ -143,6 +155,7 @@ class _ObjectFile(io.RawIOBase):
         return place
 
     def tell(self) -> int:
+        """Return the position in bytes from the beginning."""
         return self._at
 
 

@@ -133,6 +133,7 @@ class _LineEnds:
         self._returns: bool | None = None
 
     def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`, with line feeds."""
         data = self._content.read(size)
         if self._returns is None and (b"\n" in data or b"\r" in data[:-1]):
             self._returns = b"\n" not in data
